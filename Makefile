@@ -39,7 +39,7 @@ book: install ## Build the book into _build/html; any warning fails
 test: lint book ## Prove the project sound: style, book, every test
 	COURSEKIT_REQUIRE_BOOK=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
-lint: install
+lint: install ## Check the style and the spelling of everything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
