@@ -46,3 +46,17 @@ def doctor() -> None:
         click.echo(f"{problems} problem(s) to mend first, {notes} note(s).")
         sys.exit(1)
     click.echo(f"Ready: no problems, {notes} note(s).")
+
+
+@main.command()
+@click.argument("name", required=False)
+def record(name: str | None) -> None:
+    """Make the recorded run results/NAME.json again; without NAME, list what can be recorded."""
+    from coursekit import record as experiments
+
+    if name is None:
+        click.echo("\n".join(experiments.names()))
+        return
+    if name not in experiments.names():
+        raise click.BadParameter(f"must be one of {', '.join(experiments.names())}, got {name!r}", param_hint="NAME")
+    click.echo(f"Written: {experiments.run(name)}")

@@ -6,6 +6,7 @@ import sys
 from click.testing import CliRunner
 
 from coursekit import doctor
+from coursekit import record as experiments
 from coursekit.cli import main
 from coursekit.doctor import Finding, Verdict
 
@@ -31,3 +32,22 @@ def test_doctor_fails_when_there_is_a_problem(monkeypatch):
 def test_help_and_doctor_do_not_need_torch():
     code = "import sys; import coursekit.cli, coursekit.doctor; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_record_lists_what_can_be_recorded():
+    result = CliRunner().invoke(main, ["record"])
+    assert result.exit_code == 0
+    assert "downsampling" in result.output.split()
+
+
+def test_record_hands_the_name_on_and_says_where_the_result_is(monkeypatch):
+    monkeypatch.setattr(experiments, "run", lambda name: f"results/{name}.json")
+    result = CliRunner().invoke(main, ["record", "downsampling"])
+    assert result.exit_code == 0
+    assert result.output == "Written: results/downsampling.json\n"
+
+
+def test_an_unknown_record_is_refused_with_the_known_ones():
+    result = CliRunner().invoke(main, ["record", "upsampling"])
+    assert result.exit_code == 2
+    assert "must be one of downsampling, got 'upsampling'" in result.output
