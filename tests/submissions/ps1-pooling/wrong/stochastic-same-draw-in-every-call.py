@@ -1,0 +1,23 @@
+"""A generator with a fixed seed is made at each call."""
+
+LOSES = ["test-stochastic-independence"]
+
+
+# %% stochastic-pooling
+class StochasticPooling(nn.Module):
+    def __init__(self, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        activation = window_view(x, self.kernel_size, self.stride).relu()
+        total = activation.sum(-1, keepdim=True)
+        empty = total == 0
+
+        if self.training:
+            drawn = torch.multinomial(
+                (activation + empty).detach().flatten(0, -2), 1, generator=torch.Generator().manual_seed(0)
+            ).reshape(total.shape)
+            return activation.gather(-1, drawn).squeeze(-1)
+
+        return (activation * activation / torch.where(empty, 1.0, total)).sum(-1)
