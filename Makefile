@@ -26,7 +26,8 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	    $(BIN)/python -m pip install --quiet "$$(grep -m 1 '^uv==' requirements.txt)"; \
 	  fi; \
 	fi
-	@PATH="$$PATH:$(BIN)" uv pip install --python $(BIN)/python -r requirements.txt
+	@# Compiled once here, imports take seconds less in every kernel, also where Python may not write bytecode.
+	@PATH="$$PATH:$(BIN)" uv pip install --compile-bytecode --python $(BIN)/python -r requirements.txt
 	@touch $@
 
 doctor: install ## Check this computer, and say what to do about each problem

@@ -7,8 +7,12 @@ have seen, no border is invented.
 
 import math
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 __all__ = [
@@ -33,13 +37,21 @@ def photographs() -> list[Tensor]:
         ImportError: scikit-image or scikit-learn is missing (they belong to the extra ``book``).
     """
     from skimage import data
-    from sklearn.datasets import load_sample_images
 
     loaders = (data.astronaut, data.chelsea, data.coffee, data.rocket, data.camera)
     textures = (data.brick, data.gravel, data.grass, data.coins)
-    pictures = [load() for load in (*loaders, *textures)] + list(load_sample_images().images)
+    pictures = [load() for load in (*loaders, *textures)] + _scikit_learn_pictures()
     tensors = [torch.tensor(picture, dtype=torch.float32) / 255 for picture in pictures]
     return [tensor @ torch.tensor(_GREY) if tensor.ndim == 3 else tensor for tensor in tensors]
+
+
+def _scikit_learn_pictures() -> list[np.ndarray]:
+    """Its two sample pictures, read as files: importing ``sklearn.datasets`` for them takes seconds."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise ImportError("scikit-learn is missing: install the extra with pip install 'coursekit[book]'")
+    folder = Path(package.origin).parent / "datasets" / "images"
+    return [np.asarray(Image.open(folder / name)) for name in ("china.jpg", "flower.jpg")]
 
 
 def shifted_crops(
