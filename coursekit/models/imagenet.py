@@ -1,12 +1,13 @@
-"""What a network trained on ImageNet expects as input and what its outputs are called."""
+"""What a network trained on ImageNet expects as input and what its outputs are called.
+
+torchvision is imported where it is needed: it takes seconds, and most users of `coursekit.models` never come here.
+"""
 
 from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.models import EfficientNet_B0_Weights
-from torchvision.transforms.v2 import functional as transforms
 
 __all__ = ["centre_crop", "imagenet_classes"]
 
@@ -19,6 +20,8 @@ def imagenet_classes() -> tuple[str, ...]:
 
     They come with torchvision, in the metadata of its weights; nothing is downloaded.
     """
+    from torchvision.models import EfficientNet_B0_Weights
+
     return tuple(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"])
 
 
@@ -45,6 +48,8 @@ def centre_crop(image: np.ndarray, size: int = 224) -> Tensor:
         raise ValueError(f"image must have shape (H, W, 3), got {image.shape}")
     if size < 1:
         raise ValueError(f"size must be at least 1, got {size}")
+    from torchvision.transforms.v2 import functional as transforms
+
     photo = torch.from_numpy(image.copy()).permute(2, 0, 1)  # (3, H, W)
     side = max(1, int(min(photo.shape[1:]) * _CROP))
     square = transforms.center_crop(photo, [side, side])

