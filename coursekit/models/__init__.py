@@ -4,26 +4,16 @@
 
 - `layers`, shared by several networks, `registry` and `weights`;
 - networks for ImageNet: `vgg`, `resnet`, `efficientnet`, `efficientnet_lite`;
-- networks for CIFAR: `blocks`, `cifar_resnet`, `cifar_preact`, `cifar_wide`, `cifar_resnext`; for both: `modern`;
+- networks for CIFAR: `blocks`, `cifar_basic`, `cifar_preact`, `cifar_wide`, `cifar_resnext`; for both: `modern`;
 - `checkpoints`, weights from elsewhere; `imagenet` and `cam`, what goes in and what comes out.
 """
 
 from coursekit.models.cam import ClassActivationMap, class_activation_map
 from coursekit.models.checkpoints import load_checkpoint
-from coursekit.models.cifar_preact import (
-    PreActResNet,
-    preact_resnet,
-    preact_resnet20,
-    preact_resnet32,
-    preact_resnet44,
-    preact_resnet56,
-    preact_resnet110,
-    preact_resnet164,
-    preact_resnet1001,
-)
-from coursekit.models.cifar_resnet import (
+from coursekit.models.cifar_basic import (
     CifarResNet,
     cifar_plain,
+    cifar_resnet,
     plain20,
     plain32,
     plain44,
@@ -35,6 +25,17 @@ from coursekit.models.cifar_resnet import (
     resnet56,
     resnet110,
     se_resnet20,
+)
+from coursekit.models.cifar_preact import (
+    PreActResNet,
+    preact_resnet,
+    preact_resnet20,
+    preact_resnet32,
+    preact_resnet44,
+    preact_resnet56,
+    preact_resnet110,
+    preact_resnet164,
+    preact_resnet1001,
 )
 from coursekit.models.cifar_resnext import (
     resnext29,
@@ -61,7 +62,7 @@ from coursekit.models.efficientnet import (
     efficientnet_b6,
     efficientnet_b7,
 )
-from coursekit.models.efficientnet_lite import EfficientNetLite, MBConv, efficientnet_lite0, preprocess
+from coursekit.models.efficientnet_lite import EfficientNetLite, efficientnet_lite0, preprocess
 from coursekit.models.imagenet import centre_crop, imagenet_classes
 from coursekit.models.layers import SqueezeExcitation, StochasticDepth
 from coursekit.models.modern import ModernCNN, modern_cnn
@@ -100,7 +101,6 @@ __all__ = [
     "ClassActivationMap",
     "EfficientNet",
     "EfficientNetLite",
-    "MBConv",
     "ModernCNN",
     "PreActResNet",
     "ResNet",
@@ -109,6 +109,7 @@ __all__ = [
     "build",
     "centre_crop",
     "cifar_plain",
+    "cifar_resnet",
     "class_activation_map",
     "efficientnet_b0",
     "efficientnet_b1",

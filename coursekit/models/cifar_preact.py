@@ -243,7 +243,7 @@ def preact_resnet(
         in_channels: channels of the input, >= 1.
         shortcut: where the shape changes, ``"identity"`` (subsample and add zero channels) or ``"projection"`` (1x1).
         se_reduction: squeeze and excitation before each addition, as in
-            :func:`~coursekit.models.cifar_resnet.cifar_resnet`.
+            :func:`~coursekit.models.cifar_basic.cifar_resnet`.
         stochastic_depth: probability of leaving out the last block in training, as there.
 
     Raises:

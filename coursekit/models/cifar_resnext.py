@@ -8,7 +8,7 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from coursekit.models.blocks import check_int, conv1x1, conv3x3, make_shortcut, takes_settings_of
-from coursekit.models.cifar_resnet import CifarResNet
+from coursekit.models.cifar_basic import CifarResNet
 from coursekit.models.registry import register
 
 __all__ = ["ResNeXtBlock", "resnext29", "resnext29_4x16d", "resnext29_8x64d", "resnext29_16x64d"]
@@ -83,7 +83,7 @@ def resnext29(
         num_classes: number of outputs, >= 1.
         in_channels: channels of the input, >= 1.
         se_reduction: squeeze and excitation before each addition, as in
-            :func:`~coursekit.models.cifar_resnet.cifar_resnet`.
+            :func:`~coursekit.models.cifar_basic.cifar_resnet`.
         stochastic_depth: probability of leaving out the last block in training, as there.
         zero_init_residual: start the last normalisation of each block at 0, as there.
 

@@ -65,7 +65,7 @@ def wide_resnet(
         in_channels: channels of the input, >= 1.
         dropout: between the convolutions of each block, 0 to below 1; 0.3 in the paper, where it is used.
         se_reduction: squeeze and excitation before each addition, as in
-            :func:`~coursekit.models.cifar_resnet.cifar_resnet`.
+            :func:`~coursekit.models.cifar_basic.cifar_resnet`.
         stochastic_depth: probability of leaving out the last block in training, as there.
 
     Raises:

@@ -6,12 +6,13 @@ block, MBConv, sixteen times.
 """
 
 from collections import OrderedDict
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from coursekit.models.efficientnet import STAGES, STEM_CHANNELS, Stage
 from coursekit.models.layers import check_ends
 from coursekit.models.registry import register
 from coursekit.shapes import tensorflow_same_padding
@@ -19,29 +20,7 @@ from coursekit.shapes import tensorflow_same_padding
 __all__ = ["EfficientNetLite", "MBConv", "efficientnet_lite0", "preprocess"]
 
 
-class Stage(NamedTuple):
-    """One row of the paper's table: ``layers`` blocks, of which the first one takes the stride."""
-
-    expand: int
-    kernel_size: int
-    stride: int
-    out_channels: int
-    layers: int
-
-
-STEM_CHANNELS: Final = 32
 HEAD_CHANNELS: Final = 1280
-#: Table 1 of Tan and Le (2019), stages 2 to 8.
-STAGES: Final = (
-    Stage(expand=1, kernel_size=3, stride=1, out_channels=16, layers=1),
-    Stage(expand=6, kernel_size=3, stride=2, out_channels=24, layers=2),
-    Stage(expand=6, kernel_size=5, stride=2, out_channels=40, layers=2),
-    Stage(expand=6, kernel_size=3, stride=2, out_channels=80, layers=3),
-    Stage(expand=6, kernel_size=5, stride=1, out_channels=112, layers=3),
-    Stage(expand=6, kernel_size=5, stride=2, out_channels=192, layers=4),
-    Stage(expand=6, kernel_size=3, stride=1, out_channels=320, layers=1),
-)
-
 #: Name of the only trained weights.
 WEIGHTS: Final = "IMAGENET1K"
 #: Input statistics that the ImageNet weights expect, on a scale of 0 to 1, the same for red, green and blue.

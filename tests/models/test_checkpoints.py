@@ -9,8 +9,8 @@ from cifar_oracle import post_activation
 from torch import Tensor, nn
 
 from coursekit.models.checkpoints import load_checkpoint
+from coursekit.models.cifar_basic import plain20, resnet20, resnet32, resnet56
 from coursekit.models.cifar_preact import preact_resnet, preact_resnet164
-from coursekit.models.cifar_resnet import plain20, resnet20, resnet32, resnet56
 from coursekit.models.cifar_wide import wide_resnet
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from coursekit.models import cifar_resnet as module
+from coursekit.models import cifar_basic as module
 from coursekit.models.blocks import PadShortcut, PlainBlock, ResidualBlock, make_gate
-from coursekit.models.cifar_resnet import CifarResNet, cifar_plain, cifar_resnet, plain20, resnet20, se_resnet20
+from coursekit.models.cifar_basic import CifarResNet, cifar_plain, cifar_resnet, plain20, resnet20, se_resnet20
 from coursekit.models.registry import build
 
 #: He et al. (2015), table 6, gives 0.27, 0.46, 0.66, 0.85 and 1.7 million.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from coursekit.models import cifar_preact, cifar_resnet, cifar_resnext, cifar_wide
+from coursekit.models import cifar_basic, cifar_preact, cifar_resnext, cifar_wide
 from coursekit.models.cifar_preact import PreActBlock, preact_resnet
 from coursekit.models.cifar_resnext import ResNeXtBlock, resnext29
 from coursekit.models.cifar_wide import WideBlock, wide_resnet
@@ -38,8 +38,8 @@ PARAMETERS = {
 }
 #: One of each kind, small enough to run.
 SMALL = {
-    "plain20": cifar_resnet.plain20,
-    "resnet20": cifar_resnet.resnet20,
+    "plain20": cifar_basic.plain20,
+    "resnet20": cifar_basic.resnet20,
     "preact_resnet20": cifar_preact.preact_resnet20,
     "preact_resnet20-projection": lambda **s: preact_resnet(20, shortcut="projection", **s),
     "preact_resnet29-bottleneck": lambda **s: preact_resnet(29, "bottleneck", **s),
@@ -86,7 +86,7 @@ def test_the_10_2_million_of_the_paper_are_the_convolutions_of_the_1001_layers()
 @given(n=st.integers(1, 10))
 def test_pre_activation_costs_as_many_parameters_as_post_activation(n) -> None:
     depth = 6 * n + 2
-    assert count(meta(preact_resnet, depth)) == count(meta(cifar_resnet.cifar_resnet, depth))
+    assert count(meta(preact_resnet, depth)) == count(meta(cifar_basic.cifar_resnet, depth))
 
 
 @settings(max_examples=20)
@@ -176,7 +176,7 @@ def test_the_check_of_the_path_refuses_what_stands_in_it(block, monkeypatch) -> 
 
 
 def test_the_path_of_post_activation_is_not_clean() -> None:
-    model = shake(cifar_resnet.resnet20())
+    model = shake(cifar_basic.resnet20())
     for block in stages(model):
         nn.init.zeros_(block.bn2.weight)
         nn.init.zeros_(block.bn2.bias)
