@@ -1,10 +1,14 @@
-"""The command line: ``coursekit doctor``, ``coursekit record``.
+"""The command line: ``coursekit doctor``, ``record``, ``rf`` and ``trace``.
 
 Each command is a thin shell around a library function. Imports of torch stay inside the commands, so that
 ``coursekit doctor`` answers where torch is broken and ``--help`` answers at once.
 """
 
+import functools
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -60,3 +64,79 @@ def record(name: str | None) -> None:
     if name not in experiments.names():
         raise click.BadParameter(f"must be one of {', '.join(experiments.names())}, got {name!r}", param_hint="NAME")
     click.echo(f"Written: {experiments.run(name)}")
+
+
+class Size(click.ParamType):
+    """Pixels: 224 for a square picture, 224x320 for one that is not, 16000x for one axis."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, ...]:
+        if isinstance(value, int):
+            return value
+        lengths = value.lower().replace("×", "x").split("x")
+        single = lengths[-1] == "" and len(lengths) == 2
+        try:
+            sizes = tuple(int(length) for length in (lengths[:1] if single else lengths))
+        except ValueError:
+            self.fail(f"must look like 224, 224x320 or, for one axis, 16000x; got {value!r}", param, ctx)
+        return sizes[0] if len(sizes) == 1 and not single else sizes
+
+
+def _on_a_network(command: Callable[..., None]) -> Callable[..., None]:
+    """What ``trace`` and ``rf`` share: the network, its input, and errors in one line."""
+
+    @main.command(name=command.__name__)
+    @click.argument("network")
+    @click.option("--size", default=224, show_default=True, type=Size(), help="Input pixels: 224, 224x320, 16000x.")
+    @click.option("--channels", default=3, show_default=True, help="Input channels.")
+    @functools.wraps(command)
+    def run(network: str, **options: Any) -> None:
+        from coursekit.loading import load_model
+
+        try:
+            command(load_model(network), **options)
+        except (TypeError, ValueError) as error:
+            raise click.ClickException(str(error)) from error
+
+    return run
+
+
+@_on_a_network
+@click.option("--batch", default=1, show_default=True, help="Examples in the input.")
+@click.option("--depth", type=int, help="Show modules down to this depth; by default as deep as fits.")
+@click.option("--training", is_flag=True, help="Measure the memory of a training step as well.")
+@click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Also write every row to this file.")
+def trace(
+    model: Any, size: Any, channels: int, batch: int, depth: int | None, training: bool, csv: Path | None
+) -> None:
+    """Shapes, parameters, MACs and memory of a network, layer by layer.
+
+    NETWORK is a name such as resnet50, or module:function, such as my_module:Net.
+    """
+    import coursekit
+
+    report = coursekit.trace(model, size, channels, batch_size=batch, training=training)
+    Console().print(report.table(depth))
+    if csv is not None:
+        report.to_pandas().to_csv(csv, index=False)
+
+
+@_on_a_network
+@click.option("--layer", help="Name of a layer; by default the last feature map.")
+@click.option("--all", "every", is_flag=True, help="List every layer whose output is a feature map.")
+@click.option("--verify", is_flag=True, help="Also perturb the real network and compare; takes seconds.")
+def rf(model: Any, size: Any, channels: int, layer: str | None, every: bool, verify: bool) -> None:
+    """Receptive field of a network: size, stride and start of what a feature map sees.
+
+    NETWORK is a name such as resnet50, or module:function, such as my_module:Net.
+    """
+    from coursekit.receptive_field import receptive_field, receptive_fields
+
+    if every:
+        Console().print(receptive_fields(model, size, in_channels=channels))
+        return
+    field = receptive_field(model, size, layer, in_channels=channels, verify=verify)
+    Console().print(field)
+    if verify:
+        click.echo("Verified: perturbing the network's input gives the same bounds at every position.")
