@@ -93,10 +93,12 @@ def _on_a_network(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(network: str, **options: Any) -> None:
         from coursekit.loading import load_model
+        from coursekit.receptive_field import VerificationError
 
+        numbers = bool(options.get("verify"))
         try:
-            command(load_model(network), **options)
-        except (TypeError, ValueError) as error:
+            command(load_model(network, in_channels=options["channels"], numbers=numbers), **options)
+        except (TypeError, ValueError, OSError, VerificationError) as error:
             raise click.ClickException(str(error)) from error
 
     return run
@@ -133,6 +135,8 @@ def rf(model: Any, size: Any, channels: int, layer: str | None, every: bool, ver
     """
     from coursekit.receptive_field import receptive_field, receptive_fields
 
+    if every and (layer is not None or verify):
+        raise click.UsageError("--all lists every layer and cannot be combined with --layer or --verify")
     if every:
         Console().print(receptive_fields(model, size, in_channels=channels))
         return

@@ -377,8 +377,8 @@ def test_a_trace_shows_as_a_table_that_a_screen_reader_can_read():
         ("td", None, "2"),
         ("th", "row", "<block>"),
         ("td", None, "kernel_size=3, padding='same'"),
-        ("td", None, "56 × 57"),
-        ("td", None, "56 × 57"),
+        ("td", None, "56\u00a0×\u00a057"),  # a size is not broken at the end of a line
+        ("td", None, "56\u00a0×\u00a057"),
     ]
     assert len(body) == len(STEM)
 

@@ -27,7 +27,10 @@ class DataNeededError(Exception):
 
 
 class ListIndices(TorchFunctionMode):
-    """Keeps the values of ``x[:, [2, 0, 1]]``: PyTorch would put the list where x lies, on a device without data."""
+    """Keeps the values of ``x[:, [2, 0, 1]]`` and ``torch.tensor([2, 0, 1], device=x.device)``.
+
+    PyTorch would put the list where x lies, on a device without data.
+    """
 
     def __torch_function__(
         self, func: Callable, types: Iterable[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -36,6 +39,8 @@ class ListIndices(TorchFunctionMode):
             source, index = args
             index = tuple(map(_listed, index)) if isinstance(index, tuple) else _listed(index)
             args = (source, index)
+        elif func in (torch.tensor, torch.as_tensor) and str((kwargs or {}).get("device")) == "meta":
+            kwargs = {**kwargs, "device": "cpu"}
         return func(*args, **(kwargs or {}))
 
 

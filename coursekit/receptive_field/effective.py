@@ -96,6 +96,7 @@ def effective_receptive_field(
     samples: int = 16,
     position: Sequence[int] | None = None,
     seed: int = 0,
+    progress: bool = True,
 ) -> EffectiveReceptiveField:
     """Measure how much each input pixel counts for one position of a layer, by gradients.
 
@@ -116,6 +117,7 @@ def effective_receptive_field(
         samples: random images, >= 1. Trained networks have a few strong gradients, and need more than random ones.
         position: in the layer's map, one int for each axis; None: the middle, ``size // 2``.
         seed: of the images and the signs.
+        progress: show a bar if it takes more than three seconds.
 
     Raises:
         TypeError: ``model`` is not a module, or the layer's output is not one tensor.
@@ -131,7 +133,7 @@ def effective_receptive_field(
     total = np.zeros(size)
     with torch.random.fork_rng([]), torch.enable_grad():
         torch.default_generator.manual_seed(seed)
-        for _ in tqdm(range(samples), desc="effective receptive field", delay=3, leave=False):
+        for _ in tqdm(range(samples), desc="effective receptive field", delay=3, leave=False, disable=not progress):
             image = network.random_image(in_channels, size, generator).requires_grad_()
             output = network(image)
             if place is None:

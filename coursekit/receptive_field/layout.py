@@ -113,7 +113,7 @@ def _destination(
         if after[dim] == 1 < place.extent:
             continue
         stride = prod(after[later] for later in block.after if later > dim)
-        if inner % stride == 0 and inner * place.extent <= stride * after[dim]:
+        if inner % stride == 0 and stride * after[dim] % (inner * place.extent) == 0:
             spread = inner // stride
             followed = any(dim in taken for dim in block.before if dim > place.dim)
             if spread > 1 and place.inner == 1 and after[dim] == place.extent * spread and not followed:

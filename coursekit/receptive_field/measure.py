@@ -114,12 +114,13 @@ def _find_map(outputs: Sequence[Reached], layer: str | None) -> tuple[Reached, R
 def _check_places(output: Reached, layer: str | None) -> None:
     """Refuse what has the dimensions of a feature map, but positions that cannot be told from each other."""
     field = output.field
-    looks_like_a_map = len(field.shape) == len(field.axes) + 2 and all(axis.local for axis in field.axes)
-    if looks_like_a_map and not field.is_map:
+    # Pooled globally, an axis is reached as a whole; here it is not, or by nothing.
+    open_axes = all(axis.local or (axis.exact >= FAR).all() for axis in field.axes)
+    if len(field.shape) == len(field.axes) + 2 and open_axes and not field.is_map:
         place = "the model" if layer is None else f"layer {layer!r}"
         raise ModelError(
             f"the positions of {place}, shape {field.shape}, do not follow the image: elements of different rows or "
-            "columns came to lie side by side, so there is no field of a position"
+            "columns came to lie side by side, or no pixel reaches them, so there is no field of a position"
         )
 
 

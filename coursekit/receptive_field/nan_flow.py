@@ -8,6 +8,7 @@ few operations hide it or spread it further than the values go; :class:`NaNFlow`
 - in a *local* measurement, whatever takes in a whole axis is set aside.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -41,7 +42,10 @@ REDUCTIONS: Final = frozenset(
 ADAPTIVE_POOLS: Final = frozenset(
     {"_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_max_pool2d", "adaptive_max_pool3d"}
 )
+SOFTMAX: Final = frozenset({"_softmax", "_log_softmax", "_safe_softmax"})
 BATCH_NORMS: Final = frozenset({"native_batch_norm", "_native_batch_norm_legit"})
+PRODUCTS: Final = frozenset({"mm", "bmm"})
+ATTENTION: Final = "_scaled_dot_product"  # how the names of its kernels begin
 #: Work on each entry by itself, but carry no such tag.
 POINTWISE: Final = frozenset({"masked_fill", "masked_fill_", "_to_copy", "copy_", "clone"})
 #: Give a number although they were given NaN.
@@ -68,14 +72,17 @@ class NaNFlow(TorchDispatchMode):
     that length is, let no NaN through. These are reductions over the axis (mean, sum, maximum, deviation, norm),
     adaptive pooling to one entry, and the statistics of normalisation and softmax over the axis (an entry still depends
     on itself). A pooling window of fixed size stays local even where it covers the map, for it would not follow a
-    larger image.
+    larger image; and where the axis has one entry left, there is nothing to set aside.
 
-    The axis is recognised in maps, tensors of shape (N, C, *spatial). Reductions over a flattened map, attention over
-    tokens, and matrix products are not set aside.
+    In maps, tensors of shape (N, C, *spatial), the axis has its place. Elsewhere, as in flattened maps and tokens, a
+    length tells it: ``lengths`` holds, for each reduction, softmax and product of matrices outside maps in the order of
+    the calls, over how many entries it ran. Where that number grew with the image, it follows the axis: what was seen
+    to do so is given as ``grows``. Attention over tokens is then set aside, but for what a token asks itself.
 
     Args:
         axis: the spatial axis, 0 for the first, along which to measure locally; None: all dependence.
         axes: number of spatial axes of the image, >= 1.
+        grows: which of the operations counted in ``lengths`` follow the axis; those past its end do not.
     """
 
     @classmethod
@@ -83,9 +90,11 @@ class NaNFlow(TorchDispatchMode):
         """False: no part of ``torch.compile`` is wanted here, and to import it only to switch it off takes seconds."""
         return False
 
-    def __init__(self, axis: int | None, axes: int) -> None:
+    def __init__(self, axis: int | None, axes: int, grows: Sequence[bool] = ()) -> None:
         super().__init__()
         self.axes = axes
+        self.grows = grows
+        self.lengths: list[int] = []
         self.dim = 0 if axis is None else axis - axes  # counted from the end; 0: nothing is set aside
         self.decided = WeakTensorKeyDictionary()  # bool or integer tensor -> mask of its entries that NaN decided
 
@@ -96,27 +105,46 @@ class NaNFlow(TorchDispatchMode):
         name = func.overloadpacket.__name__
         if args and isinstance(args[0], Tensor):
             self._refuse_choices(name, args)
+            grown = self._grown(func, name, args, kwargs)
             if self.dim and _is_numeric(args[0]):
-                if self._collapses(func, name, args, kwargs):
-                    return func(torch.nan_to_num(args[0]), *args[1:], **kwargs)
-                if self._normalises(name, args):
+                if name in PRODUCTS or name.startswith(ATTENTION):
+                    return _without_sums(func, args, kwargs) if grown else func(*args, **kwargs)
+                if self._normalises(name, args) or (grown and name in SOFTMAX):
                     return _normalised(func, args, kwargs)
+                if grown or self._collapses(func, name, args, kwargs):
+                    return func(torch.nan_to_num(args[0]), *args[1:], **kwargs)
             if "upsample" in name and "nearest" not in name:
                 return _interpolated(func, args, kwargs)
         return self._follow(func, name, args, kwargs)
 
     def _collapses(self, func: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
         """Whether the operation reduces the whole axis to one entry."""
+        if args[0].ndim < -self.dim or args[0].shape[self.dim] == 1:
+            return False
         if name in ADAPTIVE_POOLS:
             return len(args[1]) >= -self.dim and args[1][self.dim] == 1
         if name not in REDUCTIONS or len(list(_tensors(args, kwargs))) > 1:  # max(a, b) is no reduction
             return False
-        names = [argument.name for argument in func._schema.arguments]
-        dims = args[names.index("dim")] if "dim" in names[: len(args)] else kwargs.get("dim")
-        if dims is None or dims == []:
-            return True
-        dims = [dims] if isinstance(dims, int) else dims
-        return self._is_map(args[0]) and self.dim in [dim if dim < 0 else dim - args[0].ndim for dim in dims]
+        dims = _reduced_dims(func, args, kwargs)
+        return len(dims) == args[0].ndim or (self._is_map(args[0]) and self.dim in [dim - args[0].ndim for dim in dims])
+
+    def _grown(self, func: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        """Count an operation that takes in several entries, outside maps; whether it is known to follow the axis."""
+        image = args[0]
+        if name in PRODUCTS:
+            length = image.shape[-1]
+        elif name.startswith(ATTENTION):
+            length = args[1].shape[-2]  # keys
+        elif name in SOFTMAX:  # in maps as well: the weights of an attention are (N, heads, tokens, tokens)
+            length = image.shape[args[1]]
+        elif (self._is_map(image) and image.shape[2] > 1) or not _is_numeric(image):  # (N, C, 1, L) may be flattened
+            return False
+        elif name in REDUCTIONS and len(list(_tensors(args, kwargs))) == 1:
+            length = math.prod(image.shape[dim] for dim in _reduced_dims(func, args, kwargs))
+        else:
+            return False
+        self.lengths.append(length)
+        return len(self.lengths) <= len(self.grows) and self.grows[len(self.lengths) - 1]
 
     def _normalises(self, name: str, args: Sequence[Any]) -> bool:
         """Whether the operation takes statistics over the whole axis to rescale each entry."""
@@ -124,7 +152,7 @@ class NaNFlow(TorchDispatchMode):
             return bool(args[5])  # training: statistics of this very map, as in instance normalisation
         if name == "native_layer_norm":
             return 1 < len(args[1]) >= -self.dim  # one dimension: the channels, last
-        if name in ("_softmax", "_log_softmax"):
+        if name in SOFTMAX:
             return self._is_map(args[0]) and args[1] in (self.dim, args[0].ndim + self.dim)
         return name == "native_group_norm"
 
@@ -209,6 +237,26 @@ def _is_in_place_pointwise(func: Any, name: str) -> bool:
     twin = getattr(torch.ops.aten, name.removesuffix("_"), None) if name.endswith("_") else None
     overload = getattr(twin, func._overloadname, None)
     return overload is not None and torch.Tag.pointwise in overload.tags
+
+
+def _reduced_dims(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[int]:
+    """The dimensions that a reduction takes in, none negative; all of them where it names none."""
+    names = [argument.name for argument in func._schema.arguments]
+    dims = args[names.index("dim")] if "dim" in names[: len(args)] else kwargs.get("dim")
+    if dims is None or dims == []:
+        return list(range(args[0].ndim))
+    return [dim % args[0].ndim for dim in ([dims] if isinstance(dims, int) else dims)]
+
+
+def _without_sums(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """A product or an attention whose sum runs over the axis: only NaN all along the sum counts, or in the query."""
+    one, other = (torch.isnan(value) for value in args[:2])
+    finite = [torch.nan_to_num(value) if isinstance(value, Tensor) else value for value in args]
+    out = func(*finite, **kwargs)
+    if isinstance(out, tuple):  # an attention: its result, and what its derivative needs
+        out[0].masked_fill_(one.any(-1, keepdim=True), torch.nan)
+        return out
+    return out.masked_fill_(one.all(-1, keepdim=True) | other.all(-2, keepdim=True), torch.nan)
 
 
 def _normalised(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_map_only
 from coursekit.interpreter import ModuleCall, Operation, tensors_in
 from coursekit.interpreter.operations import Kernel
 from coursekit.receptive_field.fields import Field, constant, input_field
+from coursekit.receptive_field.intervals import FAR
 from coursekit.receptive_field.rules import rule_for
 from coursekit.receptive_field.rules.moves import UnknownGeometryError
 from coursekit.receptive_field.writing import written
@@ -78,7 +79,7 @@ class Follower:
         self._overwritten: dict[int, Reached] = {}
 
     def understands(self, kernel: Kernel) -> bool:
-        return rule_for(kernel) is not None or kernel.is_view
+        return rule_for(kernel) is not None
 
     def begin(self, inputs: Tensor) -> None:
         self._axes = inputs.ndim - 2
@@ -127,7 +128,8 @@ class Follower:
                 self._write(holder, reached, operation)
             elif target.is_meta:
                 vars(target)[_NAME] = _Memory(reached)
-            else:  # the model's own memory, where no content can be kept from pass to pass
+            elif reached.field is None or not reached.field.is_constant:
+                # The model's own memory, where no content can be kept from pass to pass.
                 storage = target.untyped_storage()._cdata
                 self._overwritten[storage] = self._unknown(operation, f"{operation.name} into a buffer of the model")
 
@@ -180,6 +182,8 @@ class Follower:
             return [replace(problem, index=operation.index)] * len(outputs)
         reads = {id(tensor): source.field for tensor, source in zip(operation.inputs, sources, strict=True)}
         rule = rule_for(operation.kernel)
+        if all(_is_untouched(field) for field in reads.values()):
+            return [self._known(operation, constant(output.shape, self._axes), sources) for output in outputs]
         if rule is None:
             fields = [_anything(reads.values(), output.shape, self._axes) for output in outputs]
             if None in fields:
@@ -207,6 +211,11 @@ class Follower:
     def _unknown(self, operation: Operation, what: str) -> Reached:
         problem = f"{what} in {operation.call}"
         return Reached(None, problem, operation.call.name, operation.index, None)
+
+
+def _is_untouched(field: Field) -> bool:
+    """Whether no pixel reaches any element, as with parameters and what is computed from them."""
+    return all(not axis.local and axis.exact[0].size == 1 and axis.exact.min() >= FAR for axis in field.axes)
 
 
 def _anything(fields: Iterable[Field], shape: Sequence[int], axes: int) -> Field | None:

@@ -110,10 +110,12 @@ class Probe:
     ) -> None:
         self.input_size = input_size
         self.random = False
+        self._growing: dict[int, tuple[bool, ...]] = {}
         for double in (False, True):  # sums that overflow, as in a very deep network without training, may fit
             self.network = WatchedNetwork(model, layer, double=double)
             self.image = self.network.random_image(in_channels, input_size, torch.Generator().manual_seed(SEEDS[0]))
-            clean = self.run(self.image)
+            self.lengths: list[int] = []
+            clean = self.run(self.image, lengths=self.lengths)
             if not torch.isnan(clean).any():
                 break
         else:
@@ -138,20 +140,46 @@ class Probe:
             return 1
         return limit if output.shape == (3, *shape[1:]) and not torch.isnan(output[::2]).any() else 1
 
-    def run(self, images: Tensor, axis: int | None = None, seed: int = SEEDS[0]) -> Tensor:
-        """The layer's output, with what takes in the whole of ``axis`` set aside."""
+    def run(
+        self,
+        images: Tensor,
+        axis: int | None = None,
+        seed: int = SEEDS[0],
+        *,
+        grows: Sequence[bool] = (),
+        lengths: list[int] | None = None,
+    ) -> Tensor:
+        """The layer's output, with what takes in the whole of ``axis`` set aside; as in :class:`NaNFlow`."""
         with ExitStack() as stack:
             stack.enter_context(torch.no_grad())
             stack.enter_context(torch.random.fork_rng([images.device] if images.is_cuda else []))
             # These compute convolutions of transformed tiles, where NaN spreads over the tile.
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             stack.enter_context(torch.backends.nnpack.flags(enabled=False))
-            stack.enter_context(NaNFlow(axis, len(self.input_size)))
+            flow = stack.enter_context(NaNFlow(axis, len(self.input_size), grows))
             source = torch.cuda.default_generators[images.device.index] if images.is_cuda else torch.default_generator
             before = source.manual_seed(seed).get_state()
             output = self.network(images)
             self.random |= not torch.equal(before, source.get_state())
+        if lengths is not None:
+            lengths.extend(flow.lengths)
         return output
+
+    def growing(self, axis: int) -> tuple[bool, ...]:
+        """Which operations outside maps follow the axis: those that take in more of an image of twice the length.
+
+        None, where the network does not run on such an image, or does something else then.
+        """
+        if axis not in self._growing:
+            longer: list[int] = []
+            if self.lengths:
+                try:
+                    self.run(torch.cat([self.image] * 2, 2 + axis), lengths=longer)
+                except ValueError:  # made for one size
+                    longer.clear()
+            same = len(longer) == len(self.lengths)
+            self._growing[axis] = tuple(a != b for a, b in zip(self.lengths, longer, strict=True)) if same else ()
+        return self._growing[axis]
 
     def reach(self, axis: int, rows: Sequence[slice], everything: bool, seed: int) -> np.ndarray:
         """(sets of rows, positions): which positions depend on each set."""
@@ -161,7 +189,8 @@ class Probe:
             images = self.image.repeat(len(chunk), *[1] * (self.image.ndim - 1))
             for image, where in zip(images, chunk, strict=True):
                 image.movedim(1 + axis, 0)[where] = torch.nan
-            nan = torch.isnan(self.run(images, None if everything else axis, seed))
+            grows = () if everything else self.growing(axis)
+            nan = torch.isnan(self.run(images, None if everything else axis, seed, grows=grows))
             dim = self.dims[axis]  # of one image alone, dimension 0 need not be the batch
             nan = nan[None].movedim(dim + 1, 1) if len(chunk) == 1 else nan.movedim(dim, 1)
             tables.append(nan.flatten(2).any(2).cpu().numpy())

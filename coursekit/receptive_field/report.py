@@ -3,13 +3,19 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from rich.table import Table
+from rich.text import Text
 
 from coursekit.receptive_field.fields import axis_names
 from coursekit.tables import html_table, size_text, text_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["EachAxis", "ReceptiveField", "ReceptiveFields"]
 
@@ -89,6 +95,21 @@ class ReceptiveField:
         chosen = self._everything if everything else self._local if clip else self._plane
         return tuple(bounds.copy() for bounds in chosen)
 
+    def plot(self, image: ArrayLike | None = None, position: Sequence[int] | None = None) -> "Figure":
+        """One position's field over an image, the part outside of it included.
+
+        Args:
+            image: of the input size, (H, W), (H, W, 3) or (3, H, W); None draws an empty grid.
+            position: row and column of the feature map; None means the middle.
+
+        Raises:
+            ValueError: not two axes, an image of another size, or a position outside of the map.
+        """
+        # Drawing comes later in the library than measuring; it is loaded when somebody draws.
+        from coursekit.plots.receptive_field import plot_receptive_field
+
+        return plot_receptive_field(self, image, position)
+
     def __rich__(self) -> Table:
         return _rich_table(self._title(), _AXIS_HEADINGS, self._cells())
 
@@ -140,7 +161,7 @@ class ReceptiveFields:
     def to_pandas(self) -> pd.DataFrame:
         """A row for each layer; a column of tuples for each property."""
         columns = ("layer", "output_size", "size", "stride", "start", "sees_everything")
-        table = pd.DataFrame([{name: getattr(row, name) for name in columns} for row in self.rows])
+        table = pd.DataFrame([{name: getattr(row, name) for name in columns} for row in self.rows], columns=columns)
         table.insert(1, "kind", self.kinds)
         return table
 
@@ -180,9 +201,9 @@ def _in_words(layer: str) -> str:
 
 
 def _rich_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(*headings, title=title, title_justify="left")
+    table = Table(*headings, title=Text(title), title_justify="left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # brackets in a name are no markup
     return table
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from html import escape
 from typing import TypeAlias
 
 from coursekit.shapes._axes import Axes, on_each_axis
 from coursekit.shapes.sizes import conv_output_size, pool_output_size, transposed_output_size
+from coursekit.tables import html_table, size_text, text_table
 
 __all__ = ["Conv", "ConvTranspose", "Pool", "SizeTrace", "TraceRow", "trace_sizes"]
 
@@ -96,22 +96,11 @@ class SizeTrace:
         return self.rows[-1].output_size if self.rows else self.input
 
     def __str__(self) -> str:
-        table = [_HEADINGS, *self._cells()]
-        widths = [max(len(line[column]) for line in table) for column in range(len(_HEADINGS))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in table]
-        lines.insert(1, "  ".join("-" * width for width in widths))
-        return "\n".join(line.rstrip() for line in lines)
+        return text_table(_HEADINGS, self._cells())
 
     def _repr_html_(self) -> str:
-        heads = "".join(f'<th scope="col">{heading}</th>' for heading in _HEADINGS)
-        body = []
-        for index, name, *rest in self._cells():
-            cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
-            body.append(f'<tr><td>{index}</td><th scope="row">{escape(name)}</th>{cells}</tr>')
-        caption = f"Size after each layer, from {_size_text(self.input)} to {_size_text(self.output)}"
-        return (
-            f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
-        )
+        caption = f"Size after each layer, from {size_text(self.input)} to {size_text(self.output)}"
+        return html_table(caption, _HEADINGS, self._cells(), header_column=1)
 
     def _cells(self) -> list[tuple[str, ...]]:
         return [
@@ -119,8 +108,8 @@ class SizeTrace:
                 str(row.index),
                 row.name,
                 _settings_text(row.layer),
-                _size_text(row.input_size),
-                _size_text(row.output_size),
+                size_text(row.input_size),
+                size_text(row.output_size),
             )
             for row in self.rows
         ]
@@ -150,17 +139,13 @@ def trace_sizes(size: Axes, layers: Iterable[Layer]) -> SizeTrace:
         except (TypeError, ValueError) as error:
             kind = type(layer).__name__
             label = f"{layer.name!r}, {kind}" if layer.name else kind
-            raise type(error)(f"layer {index} ({label}) on size {_size_text(current)}: {error}") from None
+            raise type(error)(f"layer {index} ({label}) on size {size_text(current)}: {error}") from None
         rows.append(TraceRow(index, layer, current, after))
         current = after
     return SizeTrace(start, tuple(rows))
 
 
 _HEADINGS = ("#", "layer", "settings", "input", "output")
-
-
-def _size_text(size: Axes) -> str:
-    return " × ".join(map(str, size)) if isinstance(size, tuple) else str(size)
 
 
 def _settings_text(layer: Layer) -> str:

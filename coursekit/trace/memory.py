@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.stateless import _reparametrize_module
 
 from coursekit.interpreter.calls import CallStack
 from coursekit.interpreter.execution import Execution
@@ -87,8 +88,14 @@ def training_peak(model: nn.Module, axes: tuple[int, ...], *, in_channels: int =
     ledger.add([inputs, *twins.values()])
     calls = CallStack(model, lambda _call: None, lambda _call, _output: None)
     try:
-        with borrowed(model, training=True), calls.listening(), Execution(lambda _kernel: True, note):
-            outputs = torch.func.functional_call(model, twins, (inputs,))
+        # Checkpointed layers run again in the backward pass, so the twins stay in place until it is over.
+        with (
+            borrowed(model, training=True),
+            _reparametrize_module(model, twins, tie_weights=True),
+            calls.listening(),
+            Execution(lambda _kernel: True, note),
+        ):
+            outputs = model(inputs)
             ends = [tensor for tensor in tensors_in(outputs) if tensor.requires_grad]
             if ends:
                 torch.autograd.backward(ends, [torch.ones_like(tensor) for tensor in ends])

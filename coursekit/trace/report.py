@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 from rich.table import Table
+from rich.text import Text
 
 from coursekit.tables import amount, html_table, size_text, text_table
 
@@ -74,11 +75,11 @@ class Trace:
 
     def table(self, depth: int | None = None) -> Table:
         """For the terminal, down to a depth of calls; by default as deep as 64 rows allow."""
-        table = Table(*_HEADINGS, title=self._title(), caption="\n".join(self._totals()), caption_justify="left")
+        table = Table(*_HEADINGS, title=Text(self._title()), caption="\n".join(self._totals()), caption_justify="left")
         for column in table.columns[3:]:
             column.justify = "right"
         for row in self._rows(depth):
-            table.add_row(*row)
+            table.add_row(*map(Text, row))  # brackets in a name are no markup
         return table
 
     def __rich__(self) -> Table:

@@ -11,7 +11,7 @@ import torchvision
 from facts import FACTS
 from torch import nn
 
-from coursekit import models
+from coursekit import models, receptive_field, trace
 from coursekit.models import build, list_models, registry, resnet50
 
 
@@ -38,6 +38,46 @@ def test_parameters_are_those_of_the_facts(name) -> None:
 @pytest.mark.parametrize("name", sorted(set(FACTS) & set(torchvision.models.list_models())))
 def test_parameters_are_those_that_torchvision_publishes(name) -> None:
     assert torchvision.models.get_model_weights(name).DEFAULT.meta["num_params"] == FACTS[name].parameters
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_macs_and_last_feature_map_are_those_of_the_facts(name) -> None:
+    facts = FACTS[name]
+    counted = trace(meta(name), facts.pixels)
+    assert (counted.macs, counted.params, counted.partial) == (facts.macs, facts.parameters, ())
+    field = receptive_field(meta(name), facts.pixels)
+    *_, shape = (layer.output_shape for layer in counted.layers if layer.name == field.layer)  # of its last call
+    assert (shape[1:], field.output_size) == (facts.last_map, facts.last_map[1:])
+    assert (field.size, field.stride) == ((facts.field,) * 2, (facts.stride,) * 2)
+    assert field.agrees
+    assert field.misaligned == ()
+
+
+@pytest.mark.parametrize("name", sorted(set(FACTS) & set(torchvision.models.list_models())))
+def test_macs_are_those_that_torchvision_publishes(name) -> None:
+    for weights in torchvision.models.get_model_weights(name):
+        (pixels,) = weights.transforms().crop_size
+        assert round(trace(meta(name), pixels).macs / 1e9, 3) == weights.meta["_ops"]
+
+
+#: One network of each kind that torchvision does not have, and pixels; the others are perturbed beside the calculator.
+OF_EACH_KIND = {
+    "resnet20": 16,
+    "se_resnet20": 16,
+    "plain20": 16,
+    "preact_resnet20": 16,
+    "wrn_16_4": 16,
+    "resnext29_4x16d": 16,
+    "modern_cnn": 64,
+    "se_resnet50": 64,
+    "efficientnet_lite0": 64,
+}
+
+
+@pytest.mark.parametrize("name", OF_EACH_KIND)
+def test_the_field_is_what_perturbation_of_the_network_finds(name) -> None:
+    field = receptive_field(build(name), OF_EACH_KIND[name], verify=True)
+    assert field.size == (FACTS[name].field,) * 2
 
 
 @pytest.mark.parametrize("name", list_models())

@@ -129,6 +129,38 @@ def test_what_takes_in_the_whole_axis_is_set_aside(name) -> None:
     assert all((table == (0, n - 1)).all() for table, n in zip(perturbed_bounds(model, (9, 8)), (9, 8), strict=True))
 
 
+def tokens(x: Tensor) -> Tensor:
+    return x.flatten(2).transpose(1, 2)  # (N, H * W, C)
+
+
+TOKENS = {
+    "mean of the flattened map": lambda x: x.flatten(2).mean(2)[:, :, None, None],
+    "pooling of the flattened map": lambda x: F.adaptive_avg_pool1d(x.flatten(2), 1)[..., None],
+    "mean of the tokens": lambda x: tokens(x).mean(1)[:, :, None, None],
+    "softmax over the flattened map": lambda x: x.flatten(2).softmax(2).view_as(x),
+    "global context": lambda x: (x.flatten(2) @ tokens(x[:, :1]).softmax(1))[..., None],
+    "attention": lambda x: F.scaled_dot_product_attention(*[tokens(x)] * 3).mT.reshape(x.shape),
+    "attention of heads": lambda x: F.scaled_dot_product_attention(*[tokens(x)[:, None]] * 3)[:, 0].mT.reshape(x.shape),
+    "attention by hand": lambda x: ((tokens(x) @ x.flatten(2)).softmax(2) @ tokens(x)).mT.reshape(x.shape),
+    "linear attention": lambda x: (tokens(x) @ (x.flatten(2) @ tokens(x))).mT.reshape(x.shape),
+    "einsum": lambda x: torch.einsum("nchw->nc", x)[..., None, None],
+}
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_outside_maps_what_grows_with_the_image_is_set_aside(name) -> None:
+    model = Function(lambda m, x: m.a(x) + TOKENS[name](m.a(x)), a=conv(3, out_channels=3, padding=1))
+    assert equal(perturbed_bounds(model, (9, 8), everything=False), perturbed_bounds(model.a, (9, 8)))
+    assert all((table == (0, n - 1)).all() for table, n in zip(perturbed_bounds(model, (9, 8)), (9, 8), strict=True))
+
+
+def test_a_product_made_for_one_size_stays_local() -> None:
+    model = Function(lambda m, x: x @ m.mix, mix=nn.Parameter(torch.randn(8, 8)))  # made for 8 columns
+    rows, columns = perturbed_bounds(model, (4, 8), everything=False)
+    assert rows.tolist() == [[r, r] for r in range(4)]
+    assert columns.tolist() == [[0, 7]] * 8
+
+
 @pytest.mark.parametrize(
     "function",
     [

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import tricky_gates
+import tricky_more
 import tricky_networks
 import tricky_views
 from agreement import disagreements
@@ -15,7 +16,8 @@ from tricky_networks import LAYER, NETWORKS, Tricky
 from coursekit.receptive_field import receptive_field
 
 assert tricky_views
-assert tricky_gates  # they enter their networks into NETWORKS
+assert tricky_gates
+assert tricky_more  # they enter their networks into NETWORKS
 
 
 def every(condition=lambda network: True) -> pytest.MarkDecorator:
@@ -23,8 +25,7 @@ def every(condition=lambda network: True) -> pytest.MarkDecorator:
 
 
 def differences(field, network: Tricky, model: nn.Module) -> list[str]:
-    kinds = (False, True) if network.local else (True,)
-    return disagreements(field, model, network.input_size, LAYER, kinds=kinds, in_channels=network.in_channels)
+    return disagreements(field, model, network.input_size, LAYER, in_channels=network.in_channels)
 
 
 def test_there_are_enough_networks_under_different_names() -> None:

@@ -144,7 +144,7 @@ def attention_within_windows() -> Network:
     return Network(forward, qkv=nn.Linear(3, 9))
 
 
-@tricky(input_size=(8, 6), bounds=(lambda p: (0, 7), lambda p: (0, 5)), local=False)
+@tricky(input_size=(8, 6), size=1, stride=1, start=0, gates=True)
 def attention_over_the_whole_map() -> Network:
     def forward(m: Any, x: Tensor) -> Tensor:
         tokens = x.flatten(2).transpose(1, 2)  # (N, H * W, C)
@@ -153,3 +153,25 @@ def attention_over_the_whole_map() -> Network:
         return x + out.transpose(1, 2).unflatten(2, x.shape[-2:])
 
     return Network(forward, qkv=nn.Linear(3, 9))
+
+
+@tricky(input_size=(8, 6), size=3, stride=1, start=-1, gates=True)
+def gate_from_the_flattened_map() -> Network:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        x = m.a(x)
+        weights = m.attend(x).flatten(2).softmax(2)  # (N, 1, H * W)
+        context = x.flatten(2) @ weights.transpose(1, 2)  # (N, C, 1)
+        return x + context[..., None] + x.flatten(2).mean(2)[:, :, None, None]
+
+    return Network(forward, a=conv(3, padding=1), attend=conv(1, 4, 1))
+
+
+@tricky(input_size=(8, 6), size=(5, 3), stride=1, start=(-2, -1), gates=True)
+def attention_along_rows() -> Network:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        rows = m.a(x).permute(0, 2, 3, 1)  # (N, H, W, C): each row is a sequence
+        q, k, v = m.qkv(rows).chunk(3, -1)
+        weights = (q @ k.transpose(-1, -2) / 2).softmax(-1)
+        return m.b((weights @ v).permute(0, 3, 1, 2))
+
+    return Network(forward, a=conv(3, padding=1), qkv=nn.Linear(4, 12), b=conv((3, 1), 4, padding=(1, 0)))

@@ -28,7 +28,6 @@ class Tricky:
         bounds: for each axis a function of the position that gives its first and last pixel, derived by hand.
         misaligned: whether branches with different centres merge; None: not asked.
         gates: the field of the whole network is larger than the local one.
-        local: the perturbation can tell the local field (it cannot set aside matrix products over a whole axis).
     """
 
     name: str
@@ -41,7 +40,6 @@ class Tricky:
     bounds: tuple[Callable[[int], tuple[int, int]], ...] | None = None
     misaligned: bool | None = None
     gates: bool = False
-    local: bool = True
 
     def expected(self, axis: int, positions: int) -> np.ndarray | None:
         """Bounds from the facts; -1, -1 where the padding cuts the closed form, which then does not tell them."""

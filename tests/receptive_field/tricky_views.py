@@ -172,7 +172,7 @@ def einsum_as_pointwise_convolution() -> Network:
     )
 
 
-@tricky(input_size=(9, 12), bounds=(lambda p: (p, p), lambda p: (0, 11)), local=False)
+@tricky(input_size=(9, 12), bounds=(lambda p: (p, p), lambda p: (0, 11)))
 def matrix_product_along_the_width() -> Network:
     return Network(lambda m, x: x @ m.blur, blur=nn.Parameter(torch.randn(12, 12)))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from coursekit.interpreter.operations import Operation
@@ -11,6 +12,7 @@ from coursekit.receptive_field.fields import (
     Field,
     concatenate,
     expand,
+    join,
     permute,
     reshape,
     slide,
@@ -235,6 +237,15 @@ def _index_select(operation: Operation, field_of: Any) -> Field:
     return one_dim(field, dim, picked(field.shape[dim], _known(operation.argument("index")).reshape(-1)))
 
 
+def _index_put(operation: Operation, field_of: Any) -> Field:
+    """``x[mask] = value`` for a mask of the shape of x and one value: each element keeps its own place."""
+    source, indices, values = operation.args[:3]
+    mask = indices[0]
+    if len(indices) > 1 or mask is None or mask.dtype != torch.bool or mask.shape != source.shape or values.numel() > 1:
+        raise UnknownGeometryError("writing to a list of places")
+    return join([field_of(source), field_of(mask), field_of(values)], source.shape)
+
+
 def _known(index: Tensor) -> np.ndarray:
     if index.is_meta:
         raise UnknownGeometryError("the indices are computed from the input")
@@ -263,4 +274,5 @@ MOVES: dict[str, Rule] = {
     **dict.fromkeys(("pad", *_PADDING_MODES), _pad),
     "index": _index,
     "index_select": _index_select,
+    "index_put": _index_put,
 }

@@ -19,9 +19,11 @@ Rule = Callable[[Operation, Any], Field | Sequence[Field]]
 def _repeat(operation: Operation, field_of: Any) -> Field:
     """Copies side by side along each dimension."""
     field = field_of(operation.args[0])
-    times = operation.args[1]
+    times = tuple(operation.args[1])
     missing = len(times) - len(field.shape)
-    if missing:
+    if missing < 0:
+        times = (1,) * -missing + times  # `tile` counts its numbers from the last dimension
+    elif missing:
         field = reshape(field, (1,) * missing + field.shape)
     for dim, count in enumerate(times):
         if count > 1:
