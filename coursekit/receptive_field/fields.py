@@ -142,12 +142,10 @@ def join(fields: Sequence[Field], shape: Sequence[int], where: str = "") -> Fiel
     notes = dict.fromkeys(note for field in fields for note in field.notes)
     axes = []
     for number in range(len(fields[0].axes)):
-        parts = [_aligned(field.axes[number], len(field.shape), rank) for field in fields]
+        parts = [_repeated(_aligned(field.axes[number], len(field.shape), rank), field, shape) for field in fields]
         exact = intervals.union([part.exact for part in parts], rank)
         local = [part for part in parts if part.local]
         place, period, apart = _agreement(local)
-        if place is not None and max(_length(field, place.dim - rank) for field in fields) != shape[place.dim]:
-            place, period = None, 0  # broadcasting repeats what had one position
         axes.append(Axis(exact, bool(local), place, _joined_plane(local, period)))
         if apart and where:
             notes[f"{where}: {apart} along {axis_names(len(fields[0].axes))[number]}"] = None
@@ -159,9 +157,15 @@ def axis_names(count: int) -> tuple[str, ...]:
     return ("depth", "height", "width")[-count:] if count > 1 else ("length",)
 
 
-def _length(field: Field, dim: int) -> int:
-    """Length of a dimension, counted from the right; 1 for one that broadcasting adds."""
-    return field.shape[dim] if -dim <= len(field.shape) else 1
+def _repeated(axis: Axis, field: Field, shape: Sequence[int]) -> Axis:
+    """What has one position and is broadcast to many is a gate: each of them sees it, whatever its own place."""
+    if not axis.local or axis.place is None:
+        return axis
+    own = axis.place.dim - len(shape)  # counted from the right; broadcasting adds dimensions on the left
+    length = field.shape[own] if -own <= len(field.shape) else 1
+    if length == shape[axis.place.dim]:
+        return axis
+    return Axis(intervals.hide_local(axis.exact), False, None, None)
 
 
 def _aligned(axis: Axis, own: int, rank: int) -> Axis:

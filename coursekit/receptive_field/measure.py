@@ -165,7 +165,7 @@ def _measure(axis: Axis, length: int) -> _AxisMeasures:
     local, everything = (_bounds(axis.exact[part], place.dim, place.extent) for part in (LOCAL, WHOLE))
     if axis.plane is None:
         sizes = local[:, 1] - local[:, 0] + 1
-        return _AxisMeasures(int(sizes.max()), None, int(local[0, 0]), True, local, everything, local)
+        return _AxisMeasures(int(sizes.max()), None, int(local[0, 0]), False, local, everything, local)
     positions = np.arange(max(place.extent, axis.plane.period))
     endless = _bounds(axis.plane.at(positions), place.dim, len(positions))
     sizes = endless[:, 1] - endless[:, 0] + 1
@@ -177,7 +177,7 @@ def _measure(axis: Axis, length: int) -> _AxisMeasures:
         size=int(sizes.max()),
         stride=int(rate) if rate.denominator == 1 else rate,
         start=int(endless[0, 0]),
-        agrees=bool((cut == local).all()),
+        agrees=axis.plane.period == 1 and bool((cut == local).all()),
         local=local,
         everything=everything,
         plane=endless,

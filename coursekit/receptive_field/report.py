@@ -49,7 +49,8 @@ class ReceptiveField:
             there is no closed form.
         start: first pixel of the first position's field, negative where padding reaches out of the image.
         sees_everything: whether every position (of the output of ``layer``) reaches the first and the last pixel.
-        agrees: whether the closed form, cut to the image, gives ``bounds()`` at every position.
+        agrees: whether ``start + i * stride`` and ``size``, cut to the image, give ``bounds()`` at every position i.
+            Not after upsampling, where neighbours see different numbers of pixels, and not where a border changes more.
         misaligned: sentences on branches that merge although their centres differ.
     """
 

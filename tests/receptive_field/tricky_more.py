@@ -140,7 +140,7 @@ def coordinate_attention() -> Network:
     return Network(forward, a=conv(3), b=conv(1, 4))
 
 
-@tricky(input_size=(7, 8), size=3, stride=1, start=-1, gates=True, local=False)
+@tricky(input_size=(7, 8), size=3, stride=1, start=-1, gates=True)
 def attention_between_all_positions_by_matrix_products() -> Network:
     """The non-local block (Wang et al. 2018)."""
 
@@ -152,7 +152,7 @@ def attention_between_all_positions_by_matrix_products() -> Network:
     return Network(forward, a=conv(3, padding=1), b=conv(1, 4))
 
 
-@tricky(input_size=(7, 8), size=3, stride=1, start=-1, gates=True, local=False)
+@tricky(input_size=(7, 8), size=3, stride=1, start=-1, gates=True)
 def axial_attention_by_matrix_products() -> Network:
     """Along every column for itself (Ho et al. 2019)."""
 
