@@ -72,7 +72,8 @@ class NaNFlow(TorchDispatchMode):
     that length is, let no NaN through. These are reductions over the axis (mean, sum, maximum, deviation, norm),
     adaptive pooling to one entry, and the statistics of normalisation and softmax over the axis (an entry still depends
     on itself). A pooling window of fixed size stays local even where it covers the map, for it would not follow a
-    larger image; and where the axis has one entry left, there is nothing to set aside.
+    larger image, until its single entry is broadcast over many: then it is a gate. Where the axis has one entry left,
+    there is nothing to set aside.
 
     In maps, tensors of shape (N, C, *spatial), the axis has its place. Elsewhere, as in flattened maps and tokens, a
     length tells it: ``lengths`` holds, for each reduction, softmax and product of matrices outside maps in the order of
@@ -115,6 +116,10 @@ class NaNFlow(TorchDispatchMode):
                     return func(torch.nan_to_num(args[0]), *args[1:], **kwargs)
             if "upsample" in name and "nearest" not in name:
                 return _interpolated(func, args, kwargs)
+            if self.dim and (
+                torch.Tag.pointwise in func.tags or _is_in_place_pointwise(func, name) or name == "expand"
+            ):
+                args = self._without_gates(name, args)
         return self._follow(func, name, args, kwargs)
 
     def _collapses(self, func: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
@@ -127,6 +132,18 @@ class NaNFlow(TorchDispatchMode):
             return False
         dims = _reduced_dims(func, args, kwargs)
         return len(dims) == args[0].ndim or (self._is_map(args[0]) and self.dim in [dim - args[0].ndim for dim in dims])
+
+    def _without_gates(self, name: str, args: Sequence[Any]) -> Sequence[Any]:
+        """What has one entry along the axis of a map and is broadcast to many is a gate: its NaN is set aside."""
+        maps = [value if isinstance(value, Tensor) and self._is_map(value) else None for value in args]
+        if name == "expand":
+            many = maps[0] is not None and len(args[1]) == args[0].ndim and args[1][self.dim] > 1
+        else:
+            many = any(value is not None and value.shape[self.dim] > 1 for value in maps)
+        if not many:
+            return args
+        gates = [value is not None and _is_numeric(value) and value.shape[self.dim] == 1 for value in maps]
+        return [torch.nan_to_num(value) if gate else value for value, gate in zip(args, gates, strict=True)]
 
     def _grown(self, func: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
         """Count an operation that takes in several entries, outside maps; whether it is known to follow the axis."""

@@ -29,7 +29,9 @@ def deep(forward) -> nn.Module:
 
 
 @every_entry
-@pytest.mark.parametrize("model", [3, "resnet18", None, nn.Conv2d, lambda x: x], ids=str)
+@pytest.mark.parametrize(
+    "model", [3, "resnet18", None, nn.Conv2d, torch.relu], ids=["int", "str", "None", "class", "function"]
+)
 def test_what_is_no_module(enter, model):
     with pytest.raises(TypeError, match=rf"model must be a torch.nn.Module, got {type(model).__name__}"):
         enter(model)

@@ -169,13 +169,22 @@ def test_a_product_made_for_one_size_stays_local() -> None:
         lambda x: x.softmax(1),
         lambda x: F.layer_norm(x.permute(0, 2, 3, 1), (3,)).permute(0, 3, 1, 2),
         lambda x: torch.maximum(x, x + 1),
-        lambda x: F.avg_pool2d(x, (9, 8)).expand_as(x),
+        lambda x: F.avg_pool2d(x, (9, 8)),
         lambda x: F.batch_norm(x, torch.zeros(3), torch.ones(3)),
     ],
 )
 def test_what_takes_in_channels_or_a_fixed_window_stays_local(function) -> None:
     model = Function(lambda m, x: function(x))
     assert equal(perturbed_bounds(model, (9, 8), everything=False), perturbed_bounds(model, (9, 8)))
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: x + F.avg_pool2d(x, (9, 8)), lambda x: x * F.max_pool2d(x, (9, 8)).expand_as(x)]
+)
+def test_a_window_over_everything_is_a_gate_once_it_is_broadcast(function) -> None:
+    rows, columns = perturbed_bounds(Function(lambda m, x: function(x)), (9, 8), everything=False)
+    assert rows.tolist() == [[r, r] for r in range(9)]
+    assert columns.tolist() == [[c, c] for c in range(8)]
 
 
 def test_a_reduction_over_the_width_is_local_along_the_height() -> None:

@@ -175,3 +175,21 @@ def attention_along_rows() -> Network:
         return m.b((weights @ v).permute(0, 3, 1, 2))
 
     return Network(forward, a=conv(3, padding=1), qkv=nn.Linear(4, 12), b=conv((3, 1), 4, padding=(1, 0)))
+
+
+@tricky(input_size=(16, 20), size=7, stride=2, start=-3, gates=True)
+def gate_by_a_window_as_large_as_the_map() -> Network:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        y = m.a(x)
+        return m.b(y * torch.sigmoid(F.avg_pool2d(y, y.shape[2:])))
+
+    return Network(forward, a=conv(3, stride=2, padding=1), b=conv(3, 4, padding=1))
+
+
+@tricky(input_size=(16, 20), size=7, stride=2, start=-3, gates=True)
+def gate_that_is_expanded_before_it_multiplies() -> Network:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        y = m.a(x)
+        return m.b(y * F.max_pool2d(y, y.shape[2:]).expand_as(y))
+
+    return Network(forward, a=conv(3, stride=2, padding=1), b=conv(3, 4, padding=1))
