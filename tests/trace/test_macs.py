@@ -141,7 +141,10 @@ def test_an_operation_costs_what_a_person_counts(name):
 def test_multihead_attention_is_four_projections_and_two_products(need_weights):
     attention = nn.MultiheadAttention(8, 2, batch_first=True)
     by_hand = 4 * 36 * 8 * 8 + 2 * 36 * 36 * 8
-    forward = lambda m, x: m.attention(tokens(x), tokens(x), tokens(x), need_weights=need_weights)  # noqa: E731
+
+    def forward(m, x):
+        return m.attention(tokens(x), tokens(x), tokens(x), need_weights=need_weights)
+
     assert cost(forward, attention=attention, in_channels=8) == by_hand
     assert cost(forward, attention=attention, in_channels=8, batch_size=3) == 3 * by_hand
 
