@@ -1,6 +1,5 @@
 """Borrow the caller's model for a pass and give it back as it was."""
 
-import copy
 import operator
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -46,7 +45,7 @@ def borrowed(model: nn.Module, *, training: bool = False) -> Iterator[None]:
     before = []
     for module in model.modules():
         attributes = vars(module)
-        containers = [(value, copy.copy(value)) for value in attributes.values() if type(value) in _CONTAINERS]
+        containers = [(value, value.copy()) for value in attributes.values() if type(value) in _CONTAINERS]
         before.append((module, dict(attributes), containers))
         attributes["training"] = training
     try:

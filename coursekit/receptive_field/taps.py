@@ -144,6 +144,8 @@ def resized(size: int, outputs: int, mode: str, align_corners: bool, scale: floa
         align_corners: the first and the last positions of both coincide.
         scale: the factor from which PyTorch takes n / m instead of the sizes, if it was given one; None without.
     """
+    if mode == "linear" and size == outputs:  # PyTorch copies, even if the factor is not quite 1
+        return shifted(size, size, 0)
     period, advance = _repetition(size, outputs, align_corners, scale)
     span = max(outputs, period)
     position, exact = _positions(size, outputs, span, mode, align_corners, scale)
@@ -153,8 +155,6 @@ def resized(size: int, outputs: int, mode: str, align_corners: bool, scale: floa
         around = np.array([0, 1] if mode == "linear" else [-1, 0, 1, 2])
         taps = np.where(exact[:, None] & (around != 0)[None, :], NONE, position[:, None] + around[None, :])
     inside = np.where(taps[:outputs] == NONE, size, np.clip(taps[:outputs], 0, size - 1))
-    if mode == "linear" and size == outputs:  # PyTorch copies, even if the factor is not quite 1
-        inside = np.arange(size)[:, None]
     return Taps(size, inside, taps[:period] if period else None, advance)
 
 
