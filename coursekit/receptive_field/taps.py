@@ -57,11 +57,6 @@ class Taps:
         endless = self.period == 1 and self.advance == 1 and self.table.tolist() == [[0]]
         return endless and self.index.shape == (self.size, 1) and bool((self.index[:, 0] == np.arange(self.size)).all())
 
-    @property
-    def spans_everything(self) -> bool:
-        """There is one output, and its taps reach from the first input to the last."""
-        return len(self.index) == 1 and {0, self.size - 1} <= set(self.index[0].tolist())
-
     @classmethod
     def repeating(cls, size: int, outputs: int, table: np.ndarray, advance: int) -> "Taps":
         """Taps that follow one table all along the axis; those outside the input feed nothing."""

@@ -134,9 +134,3 @@ def test_what_leaves_positions_alone_is_the_identity():
     assert shifted(5, 5, 0).is_identity
     assert not shifted(5, 4, 0).is_identity
     assert not sliding_windows(5, 5, 3, 1, 1, 1).is_identity
-
-
-def test_one_window_over_everything():
-    assert sliding_windows(5, 1, 5, 1, 0, 1).spans_everything
-    assert not sliding_windows(6, 1, 5, 1, 0, 1).spans_everything
-    assert not sliding_windows(5, 2, 4, 1, 0, 1).spans_everything
